@@ -2,10 +2,10 @@
 
     python benchmarks/goldilocks_evaluation.py RUN_FOLDER [--test]
 
-On the way: all checkpoints on scenes of the validation split, by every way of scoring that the row has; records in
-``RUN_FOLDER/validation``. With ``--test`` the last checkpoint is also evaluated on the test split; records in
-``RUN_FOLDER/test``. What the features of the last checkpoint encode is in ``RUN_FOLDER/shares.json``. What has been done
-already is not done again.
+With ``--test``: the last checkpoint on the test split, by every way of scoring that the row has, records in
+``RUN_FOLDER/test``; and all checkpoints on scenes of the validation split, by the row's own, in ``RUN_FOLDER/validation``.
+Without it: the last checkpoint on more scenes of the validation split, by every way. What its features encode is in
+``RUN_FOLDER/shares.json``. What has been done already is not done again.
 """
 
 from __future__ import annotations
@@ -22,14 +22,12 @@ import yaml
 from goldilocks_study.folders import SHARES, VALIDATION
 from goldilocks_study.plan import load_plan
 
-from goldieval import evaluate, load_model
+from goldieval import evaluate, load_model, load_task
 from goldieval.core.files import atomic_write
 from goldieval.core.packaged import packaged
 from goldieval.doctor.shortcuts.measure import background_share
 from goldieval.goldiclip.checkpoint import load_weights
 from goldieval.goldiclip.checkpoint_folder import checkpoints
-
-Params = Mapping[str, Mapping[str, Any]]  # task to parameters that replace those of its card
 
 
 def evaluate_run(run: Path, test: bool) -> None:
@@ -44,16 +42,19 @@ def evaluate_run(run: Path, test: bool) -> None:
     """
     plan, steps = load_plan(), checkpoints(run)
     os.environ["GOLDIEVAL_STORE"] = str(run / "embeddings")  # both ways of scoring encode once
-    cards = validation_cards(plan.on_the_way.tasks, plan.on_the_way.scenes, run / "cards")
     last, info = load_weights(steps[-1])
     own, *others = ways(info.scoring)
-    for way in (own, *others):
-        _evaluate(steps, cards, run / "validation" / way, way, plan.params)
     if test:
+        cards = validation_cards(plan.validation.tasks, plan.validation.on_the_way, run / "cards")
         decoder_tasks = plan.at_the_end.decoder_tasks if last.decoder is not None else []
-        _evaluate(steps[-1:], [*plan.at_the_end.tasks, *decoder_tasks], run / "test" / own, own, plan.params)
+        _evaluate(steps, cards, run / "validation" / own, own, plan.pools)
+        _evaluate(steps[-1:], [*plan.at_the_end.tasks, *decoder_tasks], run / "test" / own, own, plan.pools)
         for way in others:
-            _evaluate(steps[-1:], plan.on_the_way.tasks, run / "test" / way, way, plan.params)
+            _evaluate(steps[-1:], plan.validation.tasks, run / "test" / way, way, plan.pools)
+    else:
+        cards = validation_cards(plan.validation.tasks, plan.validation.at_the_end, run / "cards")
+        for way in (own, *others):
+            _evaluate(steps[-1:], cards, run / "validation" / way, way, plan.pools)
     if not (run / SHARES).is_file():
         atomic_write(run / SHARES, json.dumps(_shares(steps[-1])).encode())
     shutil.rmtree(run / "embeddings", ignore_errors=True)
@@ -64,12 +65,16 @@ def ways(own: str) -> list[str]:
     return ["global"] if own == "global" else [own, "global"]
 
 
-def _evaluate(models: Sequence[Path], tasks: Sequence[str], out: Path, way: str, params: Params) -> None:
-    """Evaluate models on tasks, those with parameters of their own one by one, as an override is for all of a call."""
-    special = {task: params[name] for task in tasks if (name := Path(task).stem.removesuffix(VALIDATION)) in params}
-    calls: list[tuple[list[str], Mapping[str, Any]]] = [([task], own) for task, own in special.items()]
-    for names, overrides in [([task for task in tasks if task not in special], {}), *calls]:
+def _evaluate(models: Sequence[Path], tasks: Sequence[str], out: Path, way: str, pools: Mapping[str, int]) -> None:
+    """Evaluate models on tasks; those in equally many pools at once, as an override is for all tasks of a call."""
+    by_folds: dict[int, list[str]] = {}
+    for task in tasks:
+        card = load_task(task).card
+        pool = pools.get(card.name.removesuffix(VALIDATION))
+        by_folds.setdefault(card.source.scenes // pool if pool else 1, []).append(task)
+    for folds, names in by_folds.items():
         specs = [f"goldiclip@{model}" for model in models]
+        overrides = {"folds": folds} if folds > 1 else {}
         records = evaluate(specs, names, out=out, scoring=way, overrides=overrides)
         failed = [record for record in records if record.status != "ok"]
         if failed or records.models_failed:

@@ -14,7 +14,7 @@ from goldieval.core.yaml_files import read_yaml
 from goldieval.goldiclip.recipe_files import load_recipe
 from goldieval.goldiclip.recipe_parts import Optimiser
 from goldieval.tasks.validation import validation_line
-from goldilocks_study.plan_types import AtTheEnd, Claim, Gate, Group, OnTheWay, Part, Stage, Start
+from goldilocks_study.plan_types import AtTheEnd, Claim, Gate, Group, Part, Stage, Start, Validation
 
 FILE = Path(__file__).with_name("plan.yaml")
 
@@ -26,9 +26,9 @@ class Plan(Part):
         start: what all rows begin with.
         length: steps of a row.
         evaluations: evaluations of a run on its way.
-        on_the_way: what they evaluate.
+        validation: what is evaluated on scenes of the validation split.
         at_the_end: what is evaluated for the tables.
-        params: task to parameters that replace those of its card, in all evaluations.
+        pools: task of retrieval to the number of scenes among which it is, in all evaluations; all by default.
         rows: row to its recipe.
         groups: groups of runs by name.
         gate: what has to hold for a table to be printed.
@@ -38,9 +38,9 @@ class Plan(Part):
     start: Start
     length: int
     evaluations: int
-    on_the_way: OnTheWay
+    validation: Validation
     at_the_end: AtTheEnd
-    params: dict[str, dict[str, Any]]
+    pools: dict[str, int]
     rows: dict[str, str]
     groups: dict[str, Group]
     gate: Gate

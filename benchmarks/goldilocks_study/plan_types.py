@@ -69,16 +69,18 @@ class Group(Part):
     variants: dict[str, Variant] = {"": Variant()}
 
 
-class OnTheWay(Part):
-    """Evaluations of checkpoints.
+class Validation(Part):
+    """Evaluations on scenes of the validation split.
 
     Attributes:
         tasks: names of cards.
-        scenes: number of scenes of the validation split.
+        on_the_way: number of scenes for the checkpoints of a run that is evaluated on the test split at its end.
+        at_the_end: number of scenes for the last checkpoint of the other runs.
     """
 
     tasks: list[str]
-    scenes: int
+    on_the_way: int
+    at_the_end: int
 
 
 class AtTheEnd(Part):

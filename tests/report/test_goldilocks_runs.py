@@ -106,7 +106,7 @@ def test_the_highest_shape_word_is_right_where_the_shape_is_in_the_picture() -> 
 
 
 def test_cards_of_the_validation_split_differ_from_the_shipped_ones_in_their_scenes_alone(tmp_path: Path) -> None:
-    tasks = load_plan().on_the_way.tasks
+    tasks = load_plan().validation.tasks
     paths = goldilocks_evaluation.validation_cards(tasks, 300, tmp_path / "cards")
     for task, path in zip(tasks, paths, strict=True):
         card, shipped = load_card(Path(path)).card, load_task(task).card
@@ -115,29 +115,37 @@ def test_cards_of_the_validation_split_differ_from_the_shipped_ones_in_their_sce
         assert card.source == shipped.source.model_copy(update={"split": "validation", "scenes": 300})
 
 
-def test_tasks_in_pools_are_evaluated_one_by_one_on_either_split(
+def test_tasks_are_evaluated_in_pools_of_the_same_size_on_either_split(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     calls: list[tuple[list[str], dict[str, Any]]] = []
 
-    def evaluate(models: list[str], tasks: list[str], *, overrides: dict[str, Any], **_: Any) -> Any:
+    def note(models: list[str], tasks: list[str], *, overrides: dict[str, Any], **_: Any) -> Any:
         calls.append((tasks, dict(overrides)))
         return results_of([])
 
-    monkeypatch.setattr(goldilocks_evaluation, "evaluate", evaluate)
-    params = {"shapes-question": {"folds": 20}}
-    for ending in ("", "-validation.yaml"):
-        tasks = [f"shapes-zeroshot{ending}", f"shapes-question{ending}"]
+    monkeypatch.setattr(goldilocks_evaluation, "evaluate", note)
+    pools = {"shapes-question": 50, "shapes-retrieval": 250, "shapes-finegrained": 50}
+    names = ["shapes-zeroshot", *pools]
+    for tasks, scenes in (
+        (names, 1000),
+        (goldilocks_evaluation.validation_cards(names, 500, tmp_path / "cards"), 500),
+    ):
         calls.clear()
-        goldilocks_evaluation._evaluate([Path("step")], tasks, tmp_path, "global", params)
-        assert calls == [(tasks[:1], {}), (tasks[1:], {"folds": 20})]
+        goldilocks_evaluation._evaluate([Path("step")], tasks, tmp_path, "global", pools)
+        assert calls == [
+            (tasks[:1], {}),
+            ([tasks[1], tasks[3]], {"folds": scenes // 50}),
+            ([tasks[2]], {"folds": scenes // 250}),
+        ]
 
 
-def test_the_plan_pools_only_tasks_that_it_evaluates() -> None:
+def test_the_plan_has_pools_of_equal_size_of_tasks_that_are_evaluated() -> None:
     plan = load_plan()
-    assert set(plan.params) <= set(plan.on_the_way.tasks) <= set(plan.at_the_end.tasks)
-    for task, params in plan.params.items():
-        load_task(task).override(params)
+    assert set(plan.pools) <= set(plan.validation.tasks) <= set(plan.at_the_end.tasks)
+    for task, pool in plan.pools.items():
+        own = [load_task(task).card.source.scenes, plan.validation.on_the_way, plan.validation.at_the_end]  # type: ignore[union-attr]
+        assert [scenes % pool for scenes in own] == [0, 0, 0] and min(own) > pool
 
 
 def test_runs_with_a_file_are_skipped_and_others_are_done_once(
