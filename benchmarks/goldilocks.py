@@ -37,12 +37,15 @@ from trainings import ROOT, Planned
 from goldieval.core.errors import GoldievalError
 
 STAGES: tuple[Stage, ...] = get_args(Stage)
+NO_SUCH_RUN = "no such run: --only takes beginnings of names of runs of the stage, such as images-b."
 BATCH = 64  # images per step at which rates are measured
 
 
 def main() -> int:
     options = _options()
     plan, folders, stop = load_plan(), Folders(options.out), Stop(options.limit_hours)
+    if options.stage != "start" and not all(plan.groups_of(options.stage, only) for only in options.only):
+        raise SystemExit(NO_SUCH_RUN)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.request())
     try:
@@ -56,10 +59,17 @@ def main() -> int:
         raise SystemExit(str(error)) from None
     if options.measure or options.stage == "start":
         return 0
-    rows = rows_with_rates(list(plan.groups_of(options.stage, options.only).values()))
-    rates = rates_of(plan, folders, rows)  # as they were measured before
     runner = Runner(folders, fingerprint, options.threads, stop)
-    return _train(plan, runner, plan.of_stage(options.stage, rates, start, options.steps, options.only), options.jobs)
+    return _train(plan, runner, _chosen(plan, folders, options, start), options.jobs)
+
+
+def _chosen(plan: Plan, folders: Folders, options: argparse.Namespace, start: Path) -> list[Planned]:
+    """Return the runs that are wanted, with rates as they were measured before."""
+    runs: dict[str, Planned] = {}
+    for only in options.only:
+        rates = rates_of(plan, folders, rows_with_rates(list(plan.groups_of(options.stage, only).values())))
+        runs |= {run.name: run for run in plan.of_stage(options.stage, rates, start, options.steps, only)}
+    return list(runs.values())
 
 
 def _costs(plan: Plan, rates: dict[str, float], start: Path) -> list[str]:
@@ -77,7 +87,7 @@ def _costs(plan: Plan, rates: dict[str, float], start: Path) -> list[str]:
 def _train(plan: Plan, runner: Runner, planned: Sequence[Planned], jobs: int) -> int:
     """Do the runs without a file; return the exit code."""
     if not planned:
-        raise SystemExit("no such run: --only takes the beginning of a run's name, such as images-b.")
+        raise SystemExit(NO_SUCH_RUN)
     written = [run for run in planned if runner.file(run).exists()]
     if faults := [fault for run in written if (fault := fault_of(runner.file(run), run, runner.start))]:
         raise SystemExit("\n".join([*faults, "Remove these files to train them again, or bring the former plan back."]))
@@ -119,7 +129,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--stage", choices=["start", *STAGES], default="start")
     parser.add_argument("--jobs", type=_positive, default=1, help="runs at the same time")
     parser.add_argument("--threads", type=_positive, default=1, help="threads of each run")
-    parser.add_argument("--only", default="", help="only runs whose name begins with this")
+    parser.add_argument(
+        "--only", nargs="+", default=[""], help="only runs whose names begin with one of these, in turn"
+    )
     parser.add_argument("--measure", action="store_true", help="measure the rates, and stop; nothing else should run")
     parser.add_argument("--limit-hours", type=float, help="stop after so many hours")
     parser.add_argument("--out", type=Path, default=ROOT, help="folder of results/ and runs/; by default this checkout")
