@@ -67,13 +67,13 @@ def ways(own: str) -> list[str]:
 
 def _evaluate(models: Sequence[Path], tasks: Sequence[str], out: Path, way: str, pools: Mapping[str, int]) -> None:
     """Evaluate models on tasks; those in equally many pools at once, as an override is for all tasks of a call."""
+    specs = [f"goldiclip@{model}" for model in models]
     by_folds: dict[int, list[str]] = {}
     for task in tasks:
         card = load_task(task).card
         pool = pools.get(card.name.removesuffix(VALIDATION))
         by_folds.setdefault(card.source.scenes // pool if pool else 1, []).append(task)
     for folds, names in by_folds.items():
-        specs = [f"goldiclip@{model}" for model in models]
         overrides = {"folds": folds} if folds > 1 else {}
         records = evaluate(specs, names, out=out, scoring=way, overrides=overrides)
         failed = [record for record in records if record.status != "ok"]

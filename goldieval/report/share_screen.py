@@ -52,8 +52,8 @@ def _panel(table: ShareTable, lines: Sequence[Sequence[str]], places: Sequence[i
     shown.add_column("", no_wrap=True)
     for place in places:
         shown.add_column(Text(lines[0][place]), justify="right", no_wrap=True)
-    dim = [row.reference for row in table.rows] + [True]
-    for line, grey in zip(lines[1:], dim, strict=False):  # chance is not always there
+    dim = [*(row.reference for row in table.rows), *([True] if table.chance else [])]
+    for line, grey in zip(lines[1:], dim, strict=True):
         shown.add_row(*(Text(line[place]) for place in (0, *places)), style="dim" if grey else "")
     return shown
 
