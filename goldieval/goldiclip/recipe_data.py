@@ -14,6 +14,7 @@ from goldieval.goldiclip.recipe_parts import Part
 
 Share = Annotated[Number, Field(gt=0, le=1)]
 SCENES = 20_000  # scenes of the built-in world by default
+OF_SCENES = ("scenes", "first_scene", "redraw")  # settings that only drawn scenes have
 
 
 def _ascending(area: tuple[float, float]) -> tuple[float, float]:

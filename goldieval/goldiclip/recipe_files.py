@@ -13,6 +13,7 @@ from goldieval.core.paths import inside
 from goldieval.core.yaml_files import read_yaml
 from goldieval.goldiclip.data.addresses import runs_commands, shown
 from goldieval.goldiclip.recipe import Recipe
+from goldieval.goldiclip.recipe_data import OF_SCENES
 from goldieval.tasks.validation import validation_line
 
 HERE = Path(__file__).parent
@@ -30,8 +31,8 @@ def load_recipe(name: str, changes: dict[str, Any] | None = None, allow_commands
 
     ``extends: NAME`` in a recipe inherits from another shipped recipe: objectives and plain values are replaced, the
     other parts are merged key by key; a list of objectives takes these with the weights that they were last given.
-    Which scenes are used is not inherited by data other than drawn scenes. ``model.size`` fills in the values of a
-    size.
+    What only drawn scenes have, which of them are used and exchanged backgrounds, is not inherited by other data.
+    ``model.size`` fills in the values of a size.
 
     Args:
         name: Name of a shipped recipe, or path of a YAML file.
@@ -46,7 +47,7 @@ def load_recipe(name: str, changes: dict[str, Any] | None = None, allow_commands
         raise GoldievalError(_no_recipe(name, file))
     content = _extended(file)
     if changes:
-        _drop_scenes(content, {"source": changes.get("data.source", "shapes")})
+        _drop_what_scenes_have(content, {"source": changes.get("data.source", "shapes")})
         for key, value in changes.items():
             _set(content, key.split("."), value)
     content["model"] = _sized(content.get("model"), file)
@@ -91,7 +92,7 @@ def _extended(file: Path) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     weights: dict[str, Any] = {}  # of the objectives, as they were last given
     for source, content in _lineage(file):
-        _drop_scenes(merged, content.get("data"))
+        _drop_what_scenes_have(merged, content.get("data"))
         objectives = content.get("objectives")
         if isinstance(objectives, list):
             content["objectives"] = _weighted(objectives, weights, source)
@@ -130,10 +131,10 @@ def _weighted(names: list[Any], weights: dict[str, Any], file: Path) -> dict[str
     return {name: weights[name] for name in names}
 
 
-def _drop_scenes(content: dict[str, Any], data: Any) -> None:
-    """Remove which scenes are used from a recipe whose ``data`` are files."""
+def _drop_what_scenes_have(content: dict[str, Any], data: Any) -> None:
+    """Remove what only drawn scenes have from a recipe whose ``data`` are files."""
     if isinstance(data, dict) and data.get("source", "shapes") != "shapes" and isinstance(content.get("data"), dict):
-        for key in ("scenes", "first_scene"):
+        for key in OF_SCENES:
             content["data"].pop(key, None)
 
 

@@ -165,12 +165,13 @@ def test_unknown_recipes_and_broken_files_are_one_line(tmp_path: Path) -> None:
     assert "no file" in message(lambda: load_recipe(str(tmp_path / "c.yaml")))
 
 
-def test_other_data_do_not_take_over_how_many_scenes(tmp_path: Path) -> None:
+def test_other_data_do_not_take_over_what_only_scenes_have(tmp_path: Path) -> None:
     files = {"source": "jsonl", "path": "mine.jsonl"}
     changed = load_recipe("goldiclip-tiny", {f"data.{key}": value for key, value in files.items()})
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"extends": "goldiclip-tiny", "name": "mine", "data": files}))
     for chosen in (changed, load_recipe(str(tmp_path / "mine.yaml"))):
         assert chosen.data.source == "jsonl" and chosen.data.captions == 4
+        assert (chosen.data.redraw, chosen.data.jitter) == (0.0, 1.0)
     wrong = {"data.source": "jsonl", "data.path": "mine.jsonl", "data.scenes": 80_000}
     line = message(lambda: load_recipe("goldiclip-tiny", wrong))
     assert line.startswith("recipe goldiclip-tiny with --set data.source, ") and "scenes needs source shapes" in line
