@@ -171,7 +171,8 @@ def test_other_data_do_not_take_over_what_only_scenes_have(tmp_path: Path) -> No
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"extends": "goldiclip-tiny", "name": "mine", "data": files}))
     for chosen in (changed, load_recipe(str(tmp_path / "mine.yaml"))):
         assert chosen.data.source == "jsonl" and chosen.data.captions == 4
-        assert (chosen.data.redraw, chosen.data.jitter) == (0.0, 1.0)
+    views = load_recipe("goldilocks/e_distillation", {f"data.{key}": value for key, value in files.items()}).data
+    assert (views.redraw, views.jitter) == (0.0, 1.0)
     wrong = {"data.source": "jsonl", "data.path": "mine.jsonl", "data.scenes": 80_000}
     line = message(lambda: load_recipe("goldiclip-tiny", wrong))
     assert line.startswith("recipe goldiclip-tiny with --set data.source, ") and "scenes needs source shapes" in line
