@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -90,11 +90,15 @@ class ShapesSource(Source):
         Raises:
             TaskError: More scenes are requested than the split has.
         """
-        return _CONTENTS[self.content](self, self.image_samples(folder), self._scenes())
+        scenes = self._scenes()
+        return _CONTENTS[self.content](self, self._images(scenes), scenes)
 
     def image_samples(self, folder: Path) -> list[ImageSample]:
         """Return only the images, which is faster than computing their annotations."""
-        return [ImageSample(scene.id, SceneImage(scene, self.resolution)) for scene in self._scenes()]
+        return self._images(self._scenes())
+
+    def _images(self, scenes: Sequence[Scene]) -> list[ImageSample]:
+        return [ImageSample(scene.id, SceneImage(scene, self.resolution)) for scene in scenes]
 
     def _scenes(self) -> list[Scene]:
         kind: Kind = "dominant" if self.content in ("zeroshot", "probe") else "scene"
