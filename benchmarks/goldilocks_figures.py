@@ -20,6 +20,7 @@ from goldilocks_study.run_files import BenchRun
 from goldilocks_study.scores import Scores, refusal
 from goldilocks_table import HEADLINES, on_the_way
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 from trainings import ROOT
 
 from goldieval.metrics.pooled import half_width
@@ -55,7 +56,7 @@ def strata(scores: Scores) -> Figure | None:
             _point(axis, scores, f"images/{row}", column, place, COLOURS[row], True)
         axis.set_xticks(range(len(rows)), [f"({row})" for row in rows])
         axis.set_title(f"sentences about {column}" if column != "background" else "sentences about the background")
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, 100)
     axes[0].set_ylabel("T2I R@1, %")
     return figure
 
@@ -110,6 +111,9 @@ def weights(scores: Scores) -> Figure | None:
             axis.plot(runs[0].curves["step"], means, label=name.partition("/")[2])
         axis.set_title(f"{kind} of (h)")
         axis.set_yscale("log")
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter("")
         axis.set_xlabel("step")
     axes[1].legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
