@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from goldieval.core.errors import TaskError, first_line
+from goldieval.core.processes.loader_workers import is_worker_death, sigchld_kept
 from goldieval.families.mmseg_parts import quiet_import
 
 Sample = tuple[np.ndarray, np.ndarray]  # picture, uint8, (height, width, 3), in RGB; truth, (height, width)
@@ -95,8 +97,20 @@ class Loader(torch.utils.data.DataLoader[Any]):
     _iterating: Any = None
 
     def __iter__(self) -> Any:
-        self._iterating = super().__iter__()
-        return self._iterating
+        with sigchld_kept():
+            self._iterating = super().__iter__()
+        return self._batches(self._iterating)
+
+    def _batches(self, iterating: Any) -> Iterator[Any]:
+        try:
+            yield from iterating
+        except Exception as error:
+            if not self.num_workers or not is_worker_death(error):
+                raise
+            raise TaskError(
+                f"a process that reads training pictures died ({first_line(error)}). It may have been killed for want "
+                "of memory: lower --workers, or batch with --set batch=N."
+            ) from error
 
     def close(self) -> None:
         """End the processes, if there are any."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
 import random
+import signal
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +28,7 @@ from goldieval.families.mmseg_parts import quiet_import
 from goldieval.models.torch_adapter import module_fingerprint
 from goldieval.scoring.windows import slide
 from goldieval.tasks.dense_probe_params import DepthParams
+from tests.support.fresh_loaders import sigchld_untouched
 from tests.support.tiny_finetuning import CLASSES, SIDE, Steps, TinyModel, painted, tiny_params, tiny_tuning
 
 
@@ -241,6 +244,19 @@ def test_reading_processes_change_nothing_and_their_errors_are_one_line() -> Non
     with pytest.raises(TaskError, match=r"^reading \d.png again: FileNotFoundError$"):
         replace(tuning, read=gone).trained(Steps(), 0)
     assert set(multiprocessing.active_children()) <= of_others
+
+
+def test_a_reading_process_that_dies_is_one_line_where_its_batch_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    home = os.getpid()
+
+    def killed(row: int) -> Any:
+        if row == 3 and os.getpid() != home:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return painted(row)
+
+    tuning = replace(tiny_tuning(iterations=9, warmup=1, workers=2), read=killed)
+    with sigchld_untouched(monkeypatch), pytest.raises(TaskError, match="a process that reads training pictures died"):
+        tuning.trained(Steps(), 0)
 
 
 def test_nothing_is_asked_of_other_processes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from multiprocessing import active_children
@@ -16,6 +15,7 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 from batch_contents import caption_ids, same_content
+from fresh_loaders import sigchld_untouched
 from helpers import one_line
 from tiny_trainings import steps_of
 from torch.utils.data import get_worker_info
@@ -154,18 +154,20 @@ def test_a_pipe_that_breaks_before_the_worker_is_seen_to_be_dead_is_its_death(er
     one_line(str(failure.value))
 
 
-def test_a_death_does_not_break_into_what_the_training_is_doing(tmp_path: Path) -> None:
+def test_a_death_does_not_break_into_what_the_training_is_doing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """torch's handler of SIGCHLD would raise in the midst of a step, or of writing a checkpoint."""
-    before, others = signal.getsignal(signal.SIGCHLD), active_children()
+    others = active_children()
     ahead = loader(image_text_folder(tmp_path, 12), 1)
-    ahead.batch(0)
-    (worker,) = set(active_children()) - set(others)
-    worker.kill()
-    assert worker.pid and os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOWAIT)  # dead, and torch can still see it
-    assert signal.getsignal(signal.SIGCHLD) is before
-    with pytest.raises(GoldievalError, match="data worker died"):
-        for step in range(1, 8):
-            ahead.batch(step)
+    with sigchld_untouched(monkeypatch):
+        ahead.batch(0)
+        (worker,) = set(active_children()) - set(others)
+        worker.kill()
+        assert worker.pid and os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOWAIT)  # dead, and torch can see it
+        with pytest.raises(GoldievalError, match="data worker died"):
+            for step in range(1, 8):
+                ahead.batch(step)
 
 
 # Training

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pickle import UnpicklingError
 from typing import Protocol
 
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from goldieval.core.errors import GoldievalError, first_line
+from goldieval.core.processes.loader_workers import is_worker_death, sigchld_kept
 from goldieval.core.stop import leave_stop_to_parent
 from goldieval.goldiclip.data.bad_samples import BadSamples, TooManyBadError
 from goldieval.goldiclip.data.batch import Batch
@@ -93,8 +91,8 @@ class BatchLoader:
         self._next = step + 1
         try:
             return next(self._stream)
-        except (RuntimeError, OSError, EOFError, UnpicklingError) as error:
-            if not self.workers or not _is_worker_death(error):  # else an error of ours, within a worker or here
+        except Exception as error:
+            if not self.workers or not is_worker_death(error):  # else an error of ours, within a worker or here
                 raise
             raise GoldievalError(
                 f"a data worker died ({first_line(error)}). Lower data.workers or optimiser.batch_size: "
@@ -102,7 +100,7 @@ class BatchLoader:
             ) from error
 
     def _ahead(self, step: int) -> Iterator[Made]:
-        with _sigchld_kept():
+        with sigchld_kept():
             return iter(self._loader(step))
 
     def _loader(self, step: int) -> DataLoader[Made]:
@@ -130,25 +128,3 @@ class _Steps(IterableDataset[Made]):
             yield from map(packed, self.batches.from_step(self.step, number, workers, self.steps))
         except TooManyBadError as error:
             yield error
-
-
-@contextmanager
-def _sigchld_kept() -> Iterator[None]:
-    """Undo the handler of SIGCHLD that a loader installs: it raises wherever the training is when a worker dies.
-
-    Without it a death is found where the batch is asked for, within seconds.
-    """
-    before = signal.getsignal(signal.SIGCHLD)
-    try:
-        yield
-    finally:
-        if signal.getsignal(signal.SIGCHLD) is not before:
-            signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)  # None: not one of Python's
-
-
-def _is_worker_death(error: Exception) -> bool:
-    """Return whether a worker died: reported by torch, or seen first as a batch that was not sent completely.
-
-    The message of an exception that was raised within a worker begins with "Caught", whatever its type.
-    """
-    return not str(error).startswith("Caught ")
