@@ -50,7 +50,7 @@ def ship(checkpoint: Path, file: Path = WEIGHTS) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("error: name one checkpoint, as in runs/goldiclip-tiny/step-001600.")
+        sys.exit("error: name one checkpoint, as in runs/goldiclip-tiny/step-001900.")
     try:
         ship(Path(sys.argv[1]))
     except GoldievalError as error:

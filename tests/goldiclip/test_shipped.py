@@ -15,7 +15,7 @@ from goldieval.goldiclip.shipped import MAX_BYTES, WEIGHTS, shipped_weights
 from goldieval.models.torch_adapter import module_fingerprint
 from goldieval.records.schema import Record
 
-NOTICE = "tiny reconstruction, 64 px, trained on drawn scenes; not the paper's ViT-B/16, whose weights are not public"
+NOTICE = "tiny reconstruction; not the paper's ViT-B/16, whose weights are not public"
 CARD = WEIGHTS.parent / "README.md"
 
 PROCESSORS = 2e-5  # more than scores differ by between instruction sets (AVX2, AVX-512) and numbers of threads
