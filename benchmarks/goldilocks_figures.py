@@ -63,19 +63,26 @@ def strata(scores: Scores) -> Figure | None:
 
 def equal_time(scores: Scores) -> Figure | None:
     """Return scores on the way against processor seconds, on scenes of the validation split."""
-    runs = [run for run in scores.in_group("images") if run.row in LADDER]
-    if not runs:
+    if not any(run.row in LADDER for run in scores.in_group("images")):
         return None
     figure, axes = _panels(len(HEADLINES))
-    for row in dict.fromkeys(run.row for run in runs):
-        own = [run for run in runs if run.row == row]
-        steps = sorted(set.intersection(*(set(run.validation) for run in own)))
-        for axis, column in zip(axes, HEADLINES, strict=True):
-            seconds = [fmean(_seconds(run, step) for run in own) for step in steps]
-            means = [fmean(on_the_way(run, step)[column] for run in own) for step in steps]
-            axis.plot(seconds, means, marker=".", color=COLOURS[row], label=f"({row})")
+    for group, style in (("images", "-"), ("time", "--")):
+        for row in LADDER:
+            if own := [run for run in scores.in_group(group) if run.row == row]:
+                _on_the_way(axes, own, style, COLOURS[row], f"({row})" if group == "images" else "")
     axes[0].legend(frameon=False, fontsize=7)
-    return _labelled(figure, axes, "processor seconds of training")
+    return _labelled(
+        figure, axes, "processor seconds of training; dashed: as many as (h) takes, by a schedule of that length"
+    )
+
+
+def _on_the_way(axes: Sequence[Any], own: Sequence[BenchRun], style: str, colour: str, label: str) -> None:
+    """Draw the mean scores of a row's runs after each step that all of them were evaluated at."""
+    steps = sorted(set.intersection(*(set(run.validation) for run in own)))
+    for axis, column in zip(axes, HEADLINES, strict=True):
+        seconds = [fmean(_seconds(run, step) for run in own) for step in steps]
+        means = [fmean(on_the_way(run, step)[column] for run in own) for step in steps]
+        axis.plot(seconds, means, style, marker=".", color=colour, label=label)
 
 
 def data_efficiency(scores: Scores) -> Figure | None:
