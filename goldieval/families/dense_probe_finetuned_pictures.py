@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from goldieval.core.errors import TaskError, first_line
-from goldieval.core.processes.loader_workers import is_worker_death, sigchld_kept
+from goldieval.core.processes.loader_workers import DEATHS, is_worker_death, sigchld_kept
 from goldieval.families.mmseg_parts import quiet_import
 
 Sample = tuple[np.ndarray, np.ndarray]  # picture, uint8, (height, width, 3), in RGB; truth, (height, width)
@@ -104,7 +104,7 @@ class Loader(torch.utils.data.DataLoader[Any]):
     def _batches(self, iterating: Any) -> Iterator[Any]:
         try:
             yield from iterating
-        except Exception as error:
+        except DEATHS as error:
             if not self.num_workers or not is_worker_death(error):
                 raise
             raise TaskError(

@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from goldieval.core.errors import GoldievalError, first_line
-from goldieval.core.processes.loader_workers import is_worker_death, sigchld_kept
+from goldieval.core.processes.loader_workers import DEATHS, is_worker_death, sigchld_kept
 from goldieval.core.stop import leave_stop_to_parent
 from goldieval.goldiclip.data.bad_samples import BadSamples, TooManyBadError
 from goldieval.goldiclip.data.batch import Batch
@@ -91,7 +91,7 @@ class BatchLoader:
         self._next = step + 1
         try:
             return next(self._stream)
-        except Exception as error:
+        except DEATHS as error:
             if not self.workers or not is_worker_death(error):  # else an error of ours, within a worker or here
                 raise
             raise GoldievalError(
